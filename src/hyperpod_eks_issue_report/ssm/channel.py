@@ -8,7 +8,6 @@ and when it wants to be woken (`next_deadline`, then `tick`). Rules: session-man
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final
 from uuid import uuid4
@@ -17,14 +16,12 @@ import msgspec
 
 from hyperpod_eks_issue_report.errors import DeliveryError, HandshakeError, SessionError
 
+from . import payloads
 from .bounds import DEFAULT_LIMITS, Counters, Limits
 from .events import ChannelEvent, Closed, ExitCode, Failed, HandshakeDone, Output, Stream
 from .handshake import CLIENT_VERSION, answer, encryption_required
 from .messages import (
     CHUNK_SIZE,
-    Acknowledgement,
-    ChannelClosed,
-    HandshakeComplete,
     MalformedMessageError,
     Message,
     MessageType,
@@ -36,13 +33,6 @@ from .messages import (
 from .reassembly import Arrival, Reassembly
 from .sender import Sender
 from .states import TRANSITIONS, State, Trigger
-from .text import plain_text
-
-_EXIT_CODE = re.compile(rb"EXIT_CODE: (-?[0-9]{1,10})\s*\Z")
-_ACKNOWLEDGEMENT = msgspec.json.Decoder(Acknowledgement)
-_HANDSHAKE_COMPLETE = msgspec.json.Decoder(HandshakeComplete)
-_CHANNEL_CLOSED = msgspec.json.Decoder(ChannelClosed)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class DataChannel:
@@ -119,9 +109,8 @@ class DataChannel:
         Sequence numbers go on; what was not acknowledged goes out again, in order.
         """
         if not self.finished:
-            hello = OpenDataChannelInput(
-                "1.0", str(uuid4()), token, self._client_id, CLIENT_VERSION
-            )
+            request_id = str(uuid4())
+            hello = OpenDataChannelInput("1.0", request_id, token, self._client_id, CLIENT_VERSION)
             self._sender.introduce(msgspec.json.encode(hello).decode(), now)
 
     def disconnected(self) -> None:
@@ -220,22 +209,18 @@ class DataChannel:
                     return
 
     def _receive_acknowledgement(self, message: Message, now: float) -> None:
-        try:
-            body = _ACKNOWLEDGEMENT.decode(message.payload)
-        except _UNREADABLE:
+        sequence = payloads.acknowledged_sequence(message.payload)
+        if sequence is None:
             self.counters.malformed += 1
-            return
-        # A late copy of an acknowledgement finds nothing to strike off; that is no error.
-        self._sender.acknowledged(body.AcknowledgedMessageSequenceNumber, now)
+        else:
+            # A late copy of an acknowledgement finds nothing to strike off; that is no error.
+            self._sender.acknowledged(sequence, now)
 
     def _receive_close(self, message: Message) -> None:
-        try:
-            text = _CHANNEL_CLOSED.decode(message.payload).Output if message.payload else ""
-        except _UNREADABLE:
-            text = ""
         self._move(Trigger.CLOSE)
         self._sender.frames.clear()
-        self._events.append(Closed(plain_text(text), complete=not self._reassembly.has_gap))
+        text = payloads.closing_text(message.payload)
+        self._events.append(Closed(text, complete=not self._reassembly.has_gap))
 
     # --- by payload type, in sequence -----------------------------------------------------------
 
@@ -243,8 +228,8 @@ class DataChannel:
         handler = _HANDLERS.get(message.payload_type)
         if handler is None or not message.payload:
             self.counters.ignored_payloads += 1
-            return
-        handler(self, message.payload, now)
+        else:
+            handler(self, message.payload, now)
 
     def _deliver_stdout(self, payload: bytes, now: float) -> None:
         self._data_came(now)
@@ -256,11 +241,11 @@ class DataChannel:
 
     def _deliver_exit_code(self, payload: bytes, now: float) -> None:
         self._data_came(now)
-        match = _EXIT_CODE.match(payload)
-        if match is None:
+        code = payloads.exit_code(payload)
+        if code is None:
             self.counters.ignored_payloads += 1
         else:
-            self._events.append(ExitCode(int(match[1])))
+            self._events.append(ExitCode(code))
 
     def _answer_handshake(self, payload: bytes, now: float) -> None:
         if not self._move(Trigger.REQUEST):
@@ -280,11 +265,8 @@ class DataChannel:
         if not self._move(Trigger.COMPLETE):
             self.counters.ignored_payloads += 1
             return
-        try:
-            message = _HANDSHAKE_COMPLETE.decode(payload).CustomerMessage
-        except _UNREADABLE:
-            message = ""
-        self._events.append(HandshakeDone(self._agent_version, plain_text(message)))
+        message = payloads.customer_message(payload)
+        self._events.append(HandshakeDone(self._agent_version, message))
         self._sender.open(now)
 
     # --- state ----------------------------------------------------------------------------------
