@@ -41,7 +41,7 @@ from .test_messages import V1, V3, V4
 from .test_session import PATIENT, SHORT, Caller, drop_in_the_middle
 
 # --- 1 codec -------------------------------------------------------------------------------------
-# V1–V4, the half-swapped UUID, trimming and HeaderLength have their exact tests in test_messages.
+# The exact vectors, the half-swapped UUID, trimming and HeaderLength are in test_messages.
 
 
 def test_01_codec_vectors_through_the_channel() -> None:
@@ -281,7 +281,7 @@ def test_08_unknown_payload_types_are_acknowledged_and_ignored(payload_type: int
 
 
 def test_09_bytes_are_exact_across_split_and_invalid_characters() -> None:
-    data = "héllo – 日本".encode() + b"\xff\xfe\xc3" + "�".encode()
+    data = "héllo 日本".encode() + b"\xff\xfe\xc3" + "�".encode()
     bench = Bench()
     for n, byte in enumerate(data):
         bench.give(output_frame(n, bytes([byte])))
