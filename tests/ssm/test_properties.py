@@ -257,7 +257,7 @@ class BadLink(RuleBasedStateMachine):
 
 
 TestBadLink = BadLink.TestCase
-TestBadLink.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestBadLink.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 
 
 @settings(max_examples=150, deadline=None)

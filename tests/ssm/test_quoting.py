@@ -19,7 +19,10 @@ BLANKS = " \t\r\n"
 
 #: One piece of a word: a quoted stretch, an escaped character or a plain one.
 PIECE = re.compile(
-    r"""'(?P<literal>[^']*)' | "(?P<quoted>(?:[^"\\]|\\.)*)" | \\(?P<escaped>.) | (?P<plain>[^'"\\])""",
+    r"""'(?P<literal>[^']*)'
+    | "(?P<quoted>(?:[^"\\]|\\.)*)"
+    | \\(?P<escaped>.)
+    | (?P<plain>[^'"\\])""",
     re.DOTALL | re.VERBOSE,
 )
 

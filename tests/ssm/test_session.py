@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import trustme
+from websockets.exceptions import ConnectionClosedError
 
 from hyperpod_eks_issue_report.errors import (
     AccessDeniedError,
@@ -30,7 +31,7 @@ from hyperpod_eks_issue_report.errors import (
     TargetNotConnectedError,
     ThrottledError,
 )
-from hyperpod_eks_issue_report.ssm import comeback, session
+from hyperpod_eks_issue_report.ssm import comeback, connection, session
 from hyperpod_eks_issue_report.ssm.messages import PayloadType
 from hyperpod_eks_issue_report.ssm.session import (
     Deadlines,
@@ -44,7 +45,7 @@ from hyperpod_eks_issue_report.ssm.session import (
     run_command,
 )
 
-from .peer import AgentPeer, channel_closed, handshake_request, service_frame
+from .peer import AgentPeer, channel_closed, handshake_request, output_frame, service_frame
 from .server import (
     SECRET_QUERY,
     SECRET_TOKEN,
@@ -604,6 +605,79 @@ async def test_channel_closed_right_before_a_drop_is_still_read() -> None:
     assert (outcome.closing_text, outcome.resumes, node.resumed) == ("bye", 0, [])
 
 
+class DeafWebsocket:
+    """A connection whose other side is gone, with frames that had arrived before that."""
+
+    def __init__(self, *frames: bytes) -> None:
+        self.frames = list(frames)
+        self.transport = self
+
+    async def send(self, _frame: str | bytes) -> None:
+        raise ConnectionClosedError(None, None)
+
+    async def recv(self) -> bytes:
+        if not self.frames:
+            raise ConnectionClosedError(None, None)
+        return self.frames.pop(0)
+
+    async def close(self) -> None:
+        return
+
+    async def wait_closed(self) -> None:
+        return
+
+    def abort(self) -> None:
+        return
+
+
+async def test_what_had_arrived_before_a_drop_is_read_although_nothing_can_be_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def dial(_url: str, **_options: object) -> DeafWebsocket:
+        return DeafWebsocket(output_frame(0, b"last words"), channel_closed("bye"))
+
+    monkeypatch.setattr(connection, "dial", dial)
+    node = Node(url="ws://unused")
+    caller = Caller(node)
+    outcome = await caller.run()
+    assert caller.stdout == b"last words"
+    assert (outcome.closing_text, outcome.resumes) == ("bye", 0)
+
+
+async def test_only_a_connection_that_brought_something_starts_a_new_outage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attempts: list[int] = []
+
+    def delay(attempt: int) -> float:
+        attempts.append(attempt)
+        return 0.0
+
+    async def drop_at_once(link: Link) -> None:
+        link.drop()
+
+    monkeypatch.setattr(comeback, "reconnect_delay", delay)
+    async with running(
+        drop_in_the_middle, drop_at_once, drop_at_once, drop_in_the_end, carry_on
+    ) as node:
+        outcome = await Caller(node).run()
+    assert attempts == [0, 1, 2, 0]
+    assert (outcome.resumes, outcome.complete) == (4, True)
+
+
+async def drop_in_the_end(link: Link) -> None:
+    await link.pump(lambda: link.peer.idle)
+    link.drop()
+
+
+def test_reconnect_delays_grow_to_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the room's fixture replaces the function
+    delays = [comeback.reconnect_delay(attempt) for attempt in range(20)]
+    assert 0.1 <= delays[0] <= 0.199
+    assert all(0.1 * 2**n <= delay <= 0.2 * 2**n for n, delay in enumerate(delays[:5]))
+    assert delays[-1] == 5.0
+
+
 # --- cancellation --------------------------------------------------------------------------------
 
 
@@ -732,8 +806,11 @@ async def test_cancel_while_terminating_lets_it_finish() -> None:
         node.before_terminate = slow
         task = asyncio.create_task(Caller(node, deadlines=replace(PATIENT, handshake=SHORT)).run())
         await reached.wait()
-        task.cancel()
-        await asyncio.sleep(0)
+        for _ in range(3):
+            task.cancel()
+            for _ in range(5):
+                await asyncio.sleep(0)  # lets the cancellation arrive
+        assert not task.done()
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -34,6 +34,9 @@ from .reassembly import Arrival, Reassembly
 from .sender import Sender
 from .states import TRANSITIONS, State, Trigger
 
+_PUBLICATIONS: Final = (MessageType.START_PUBLICATION, MessageType.PAUSE_PUBLICATION)
+_DATA: Final = (PayloadType.OUTPUT, PayloadType.STDERR, PayloadType.EXIT_CODE)
+
 
 class DataChannel:
     """One session's channel, over as many connections as it takes.
@@ -171,7 +174,7 @@ class DataChannel:
             return
         message = received.message
         kind = message.message_type
-        if kind in (MessageType.START_PUBLICATION, MessageType.PAUSE_PUBLICATION):
+        if kind in _PUBLICATIONS:
             # Meant for the agent's side; the service fills length and digest with garbage.
             self.counters.publications += 1
         elif not received.digest_matches:
@@ -228,19 +231,20 @@ class DataChannel:
         handler = _HANDLERS.get(message.payload_type)
         if handler is None or not message.payload:
             self.counters.ignored_payloads += 1
-        else:
-            handler(self, message.payload, now)
+            return
+        # Data before any handshake means that this session has none.
+        if self.state is State.WAITING and message.payload_type in _DATA:
+            self._move(Trigger.DATA)
+            self._sender.open(now)
+        handler(self, message.payload, now)
 
-    def _deliver_stdout(self, payload: bytes, now: float) -> None:
-        self._data_came(now)
+    def _deliver_stdout(self, payload: bytes, _now: float) -> None:
         self._events.append(Output(Stream.STDOUT, payload))
 
-    def _deliver_stderr(self, payload: bytes, now: float) -> None:
-        self._data_came(now)
+    def _deliver_stderr(self, payload: bytes, _now: float) -> None:
         self._events.append(Output(Stream.STDERR, payload))
 
-    def _deliver_exit_code(self, payload: bytes, now: float) -> None:
-        self._data_came(now)
+    def _deliver_exit_code(self, payload: bytes, _now: float) -> None:
         code = payloads.exit_code(payload)
         if code is None:
             self.counters.ignored_payloads += 1
@@ -270,11 +274,6 @@ class DataChannel:
         self._sender.open(now)
 
     # --- state ----------------------------------------------------------------------------------
-
-    def _data_came(self, now: float) -> None:
-        """Data before any handshake means that this session has none."""
-        if self.state is State.WAITING and self._move(Trigger.DATA):
-            self._sender.open(now)
 
     def _offer(self, payload_type: PayloadType, payload: bytes, now: float) -> bool:
         if self.finished:

@@ -198,12 +198,12 @@ class Course:
             now = self._loop.time()
             channel.tick(now)
             self._take_in(now)
-            if self._failure is not None:
-                await self._fail(websocket, self._failure)
             if self._closed is not None:
                 return _End.CLOSED
-            if patience.lingered(now):
+            if patience.lingered(now) or (self._failure and patience.is_satisfied):
                 return _End.LINGERED
+            if self._failure is not None:
+                await self._fail(websocket, self._failure)
             patience.check(channel.state, now)
             try:
                 async with asyncio.timeout_at(self._wake_at()):
@@ -221,9 +221,9 @@ class Course:
         return due if resend is None else min(due, resend)
 
     async def _write(self, websocket: ClientConnection) -> None:
-        """Write what is outgoing; a drop is left for the reader to find.
+        """Write what is outgoing; a drop is left for the reader, who may still find channel_closed.
 
-        What arrived before the drop, channel_closed perhaps, is still to be read.
+        A deadline may cut this short: what was not written then is resent by either side.
         """
         try:
             for frame in self._channel.take_outgoing():
