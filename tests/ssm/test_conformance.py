@@ -187,6 +187,18 @@ def test_06_an_ack_stops_it_and_sets_the_time_out_by_the_formula() -> None:
     assert bench.channel.next_deadline() == pytest.approx(bench.now + 1.0), "capped at 1 s"
 
 
+def test_06_however_short_the_round_trip_ten_resends_a_second_are_the_most() -> None:
+    bench = Bench()
+    bench.give(output_frame(0, b"$ "))
+    for _ in range(50):
+        bench.channel.send_input(b"a", bench.now)
+        [frame] = bench.sent_raw()
+        assert isinstance(frame, bytes)
+        bench.channel.receive(ack_frame(frame), bench.now + 0.001)
+    bench.channel.send_input(b"a", bench.now)
+    assert bench.channel.next_deadline() == pytest.approx(bench.now + 0.1)
+
+
 def test_06_after_the_last_attempt_a_typed_failure() -> None:
     bench = Bench(Limits(resends=3))
     bench.give(output_frame(0, b"$ "))
@@ -512,6 +524,15 @@ def test_13_kms_is_answered_with_failed_and_a_clear_error() -> None:
     assert "kmsKeyId" in str(event.error)
     assert "kmsKeyId" in event.error.hint
     assert bench.channel.finished
+
+
+def test_13_nothing_is_delivered_after_the_refusal() -> None:
+    kms = {"ActionType": "KMSEncryption", "ActionParameters": {}}
+    bench = Bench()
+    bench.give(output_frame(1, b"ciphertext"), handshake_request(extra_actions=(kms,)))
+    assert bench.output() == b""
+    bench.give(output_frame(2, b"more"))
+    assert bench.output() == b""
 
 
 # --- 14 pause and truncated success --------------------------------------------------------------

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import trustme
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError
 
 from hyperpod_eks_issue_report.errors import (
@@ -186,6 +187,7 @@ async def test_missing_document_falls_back_to_a_terminal() -> None:
         await link.hello()
         link.start()
         link.emit(b"prompt\r\n")
+        link.exit_code(0)  # no agent sends one on a terminal; it would mean nothing
         await link.pump(lambda: bool(link.peer.taken_input))
         await link.finish("Exiting")
 
@@ -342,6 +344,23 @@ async def test_a_node_that_never_acknowledges_fails(monkeypatch: pytest.MonkeyPa
     async with running(script) as node:
         with pytest.raises(DeliveryError):
             await Caller(node).run()
+    assert node.terminated == [SESSION_ID]
+
+
+async def test_an_undelivered_message_does_not_spoil_a_session_that_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hyperpod_eks_issue_report.ssm.retransmission.INITIAL_RTO", 0.0)
+    monkeypatch.setattr("hyperpod_eks_issue_report.ssm.retransmission.RESEND_INTERVAL", 0.0)
+
+    async def script(link: Link) -> None:
+        await link.send(handshake_request(), output_frame(1, b"END\n"))
+        async for _ in link.websocket:
+            pass
+
+    async with running(script) as node:
+        outcome = await Caller(node, trailer=b"END\n").run()
+    assert not outcome.complete
     assert node.terminated == [SESSION_ID]
 
 
@@ -772,6 +791,19 @@ async def test_cancel_during_output(times: int) -> None:
         caller = Caller(node)
         await cancel_when(caller.got_output, caller, times)
     assert node.terminated == [SESSION_ID]
+
+
+async def test_cancel_while_hanging_up_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = asyncio.Event()
+
+    async def close(_self: ClientConnection) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ClientConnection, "close", close)
+    async with running(succeed) as node:
+        await cancel_when(reached, Caller(node))
+    assert node.terminated == []  # the service had closed the session
 
 
 async def test_cancel_while_resuming() -> None:

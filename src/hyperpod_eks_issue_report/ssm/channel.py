@@ -27,7 +27,6 @@ from .messages import (
     MessageType,
     OpenDataChannelInput,
     PayloadType,
-    acknowledge,
     decode,
 )
 from .reassembly import Arrival, Reassembly
@@ -199,8 +198,7 @@ class DataChannel:
             return
         # Old ones are acknowledged again, unlike in the plugin: the agent may have missed an
         # acknowledgement that was faster than its own bookkeeping, and would resend for ever.
-        created = self._sender.epoch_ms(now)
-        self._sender.frames.append(acknowledge(message, created_date=created).encode())
+        self._sender.acknowledge(message, now)
         if arrival is Arrival.OLD:
             self.counters.duplicates += 1
         elif arrival is Arrival.EARLY:

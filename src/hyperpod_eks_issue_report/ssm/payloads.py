@@ -41,6 +41,6 @@ def customer_message(payload: bytes) -> str:
 def closing_text(payload: bytes) -> str:
     """The service's last words in `channel_closed`, made safe; every field is optional."""
     try:
-        return plain_text(_CHANNEL_CLOSED.decode(payload).Output) if payload else ""
+        return plain_text(_CHANNEL_CLOSED.decode(payload).Output)
     except _UNREADABLE:
         return ""

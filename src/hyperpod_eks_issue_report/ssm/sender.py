@@ -10,7 +10,7 @@ from collections import deque
 from hyperpod_eks_issue_report.errors import DeliveryError
 
 from .bounds import Limits
-from .messages import Flags, Message, MessageType, PayloadType
+from .messages import Flags, Message, MessageType, PayloadType, acknowledge
 from .retransmission import Outbox
 
 
@@ -50,9 +50,10 @@ class Sender:
         """Messages that are held back or wait for their acknowledgement."""
         return len(self._outbox) + len(self._held)
 
-    def epoch_ms(self, now: float) -> int:
-        """The wall-clock time of `now` in milliseconds; never 0, which would be invalid."""
-        return max(1, int((now + self._epoch_offset) * 1000))
+    def acknowledge(self, received: Message, now: float) -> None:
+        """Acknowledge a message of the agent; this is neither numbered nor sent again."""
+        frame = acknowledge(received, created_date=self._epoch_ms(now)).encode()
+        self.frames.append(frame)
 
     def introduce(self, hello: str, now: float) -> None:
         """A connection is open: `hello` first, then what was not acknowledged, in order."""
@@ -89,7 +90,7 @@ class Sender:
             flags=Flags.NONE,
             payload_type=payload_type,
             payload=payload,
-            created_date=self.epoch_ms(now),
+            created_date=self._epoch_ms(now),
         )
         frame = message.encode()
         self._outbox.add(self._next_sequence, frame, now)
@@ -121,3 +122,7 @@ class Sender:
             )
         self.frames.append(self._outbox.resend_head(now))
         return True
+
+    def _epoch_ms(self, now: float) -> int:
+        """The wall-clock time of `now` in milliseconds; never 0, which would be invalid."""
+        return max(1, int((now + self._epoch_offset) * 1000))
