@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import asyncio.sslproto
 import ssl
 from pathlib import Path
@@ -10,7 +9,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from hyperpod_eks_issue_report.ssm import tls
+from hyperpod_eks_issue_report.ssm import connection, tls
+
+from .server import running, stay_mute
 
 
 @pytest.fixture(autouse=True)
@@ -25,19 +26,20 @@ def test_read_buffers_become_small() -> None:
     assert tls.limit_read_buffers()
 
 
-async def test_new_connections_have_the_small_buffer() -> None:
+async def test_dialled_connections_have_the_small_buffer() -> None:
     """Fails when a Python keeps its buffer elsewhere: then `tls` needs another way."""
-    tls.limit_read_buffers()
-    loop = asyncio.get_running_loop()
-    protocol = asyncio.sslproto.SSLProtocol(
-        loop,
-        asyncio.Protocol(),
-        ssl.create_default_context(),
-        loop.create_future(),
-        server_side=False,
-        server_hostname="localhost",
-    )
-    assert len(vars(protocol)["_ssl_buffer"]) == 32 * 1024
+    authority = trustme.CA()
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(server_side)
+    client_side = ssl.create_default_context()
+    authority.configure_trust(client_side)
+    async with running(stay_mute, tls=server_side) as node:
+        websocket = await connection.dial(
+            node.url, ssl_context=client_side, allow_plaintext=False, timeout=20
+        )
+        protocol = vars(websocket.transport)["_ssl_protocol"]
+        assert len(vars(protocol)["_ssl_buffer"]) == 32 * 1024
+        await connection.abort(websocket)
 
 
 def test_a_smaller_buffer_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
