@@ -23,7 +23,7 @@ class PlainLines:
     def event(self, event: events.Event) -> None:
         with self._lock:
             for line in self._lines(event):
-                print(line, flush=True)  # noqa: T201 # this is the screen
+                print(line, flush=True)  # this is the screen
 
     def _lines(self, event: events.Event) -> list[str]:
         match event:
@@ -51,7 +51,7 @@ class PlainLines:
         return f"{place} {event.node}: FAILED: {event.failure.error}: {event.failure.message}"
 
     def summary(self, summary: Summary) -> None:
-        print("\n".join(closing_lines(summary)), file=sys.stdout, flush=True)  # noqa: T201
+        print("\n".join(closing_lines(summary)), file=sys.stdout, flush=True)
 
 
 @contextmanager
