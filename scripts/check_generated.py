@@ -8,15 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from hyperpod_eks_issue_report.catalog import default_tasks
+from hyperpod_eks_issue_report.model import Plan
 from hyperpod_eks_issue_report.script.generate import (
     Delivery,
     bootstrap_argv,
     generate_script,
     user_tasks,
 )
-
-from hyperpod_eks_issue_report.catalog import default_tasks
-from hyperpod_eks_issue_report.model import Plan
 
 AWKWARD = ["a; b", 'echo "it\'s"', "echo $HOME", "line 1\nline 2", 'echo "unbalanced', "echo ü"]
 
