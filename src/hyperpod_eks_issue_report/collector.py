@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import platform
 import secrets
-import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -23,9 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import boto3
-
-from hyperpod_eks_issue_report import __version__, events
+from hyperpod_eks_issue_report import events
 from hyperpod_eks_issue_report.aws.clients import Clients
 from hyperpod_eks_issue_report.aws.inventory import describe_cluster, list_nodes
 from hyperpod_eks_issue_report.aws.sessions import BotoSessions
@@ -38,20 +34,10 @@ from hyperpod_eks_issue_report.collect.node import NodeRun, NodeWork, NoInstance
 from hyperpod_eks_issue_report.collect.override import SubclassJob
 from hyperpod_eks_issue_report.collect.pace import Pace, PacedSessions
 from hyperpod_eks_issue_report.collect.select import select
-from hyperpod_eks_issue_report.collect.statistics import outcome, statistics, totals
+from hyperpod_eks_issue_report.collect.summarise import summarise
 from hyperpod_eks_issue_report.collect.workers import default_workers, node_seconds
 from hyperpod_eks_issue_report.errors import IssueReportError, UsageError
-from hyperpod_eks_issue_report.model import (
-    Cluster,
-    ClusterReference,
-    Location,
-    Node,
-    NodeResult,
-    Plan,
-    Selection,
-    Summary,
-    Versions,
-)
+from hyperpod_eks_issue_report.model import Cluster, Node, NodeResult, Plan, Selection, Summary
 from hyperpod_eks_issue_report.script.generate import (
     Delivery,
     bootstrap_argv,
@@ -169,7 +155,18 @@ class HyperPodEKSIssueReportCollector:
         workers = self.max_workers or default_workers(self.plan, len(nodes))
         self._announce(nodes, workers)
         fleet = self._loop.run(self._run_fleet(nodes, workers), on_interrupt=self._interrupt)
-        summary = self._summarise(fleet, workers, time.monotonic() - begun)
+        summary = summarise(
+            fleet,
+            report_id=self.report_id,
+            cluster=self._cluster,
+            started=self.started,
+            location=self._layout.location(self._bucket.region),
+            selection=self.selection,
+            plan=self.plan,
+            script=self._script or b"",
+            max_workers=workers,
+            wall_seconds=time.monotonic() - begun,
+        )
         self._sink(
             events.RunFinished(
                 time=time.time(),
@@ -324,42 +321,6 @@ class HyperPodEKSIssueReportCollector:
                 node=target.removeprefix(f"sagemaker-cluster:{self._cluster.cluster_id}_"),
                 retry_in=seconds,
             )
-        )
-
-    def _summarise(self, fleet: FleetResult, workers: int, wall: float) -> Summary:
-        cluster, layout = self._cluster, self._layout
-        return Summary(
-            report_id=self.report_id,
-            outcome=outcome(fleet.results, interrupted=fleet.interrupted),
-            cluster=ClusterReference(
-                name=cluster.name,
-                id=cluster.cluster_id,
-                arn=cluster.arn,
-                status=cluster.status,
-                orchestrator=cluster.orchestrator,
-            ),
-            started=self.started,
-            ended=datetime.now(UTC),
-            versions=Versions(
-                tool=__version__,
-                python=sys.version.split()[0],
-                boto3=boto3.__version__,
-                platform=platform.platform(),
-            ),
-            location=Location(
-                bucket=self._bucket.name,
-                prefix=layout.base,
-                region=self._bucket.region,
-                script_key=layout.script_key,
-                summary_key=layout.summary_key,
-            ),
-            selection=self.selection,
-            plan=self.plan,
-            script_sha256=hashlib.sha256(self._script or b"").hexdigest(),
-            max_workers=workers,
-            totals=totals(fleet.results),
-            statistics=statistics(fleet.results, wall, fleet.most_at_once),
-            nodes=tuple(fleet.results),
         )
 
     def _write_locally(self, body: bytes) -> str:

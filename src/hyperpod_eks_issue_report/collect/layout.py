@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from hyperpod_eks_issue_report.model import Node
+from hyperpod_eks_issue_report.model import Location, Node
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -46,6 +46,16 @@ class Layout:
     def uri(self, key: str) -> str:
         """The `s3://` address of a key; of the whole run for an empty one."""
         return f"s3://{self.bucket}/{key or self.base}"
+
+    def location(self, region: str) -> Location:
+        """What summary.json says of these keys."""
+        return Location(
+            bucket=self.bucket,
+            prefix=self.base,
+            region=region,
+            script_key=self.script_key,
+            summary_key=self.summary_key,
+        )
 
     def local(self, directory: Path) -> Path:
         """The run's folder under a local directory."""

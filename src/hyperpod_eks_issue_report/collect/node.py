@@ -250,7 +250,7 @@ class NodeRun:
             session_id=self._session_id,
             seconds=self._watch.seconds(),
             commands=account.commands(),
-            session_log=tuple(account.lines.noise),
+            session_log=tuple(account.lines.log),
         )
         self._sink(finished(result, self._now()))
         return result

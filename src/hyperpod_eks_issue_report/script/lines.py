@@ -18,6 +18,7 @@ import msgspec
 PREFIX = b"@hpir 1 "
 MAX_LINE = 8192
 KEPT_NOISE = 40
+KEPT_LOG = 30
 _NOISE_WIDTH = 300
 _MAX_TEXT = 1000
 _SECRET = re.compile(r"\?[^\s\"']*X-Amz-[^\s\"']*")
@@ -98,11 +99,13 @@ class NodeLines:
     Attributes:
         started: whether any protocol line came.
         trailer_fits: None before the trailer; then whether it fits what arrived.
-        noise: the last lines that are no protocol, for the session log.
+        noise: the last lines that are no protocol.
+        log: the last lines of any kind, for the session log of summary.json.
     """
 
     def __init__(self) -> None:
         self.noise: deque[str] = deque(maxlen=KEPT_NOISE)
+        self.log: deque[str] = deque(maxlen=KEPT_LOG)
         self.started = False
         self.trailer_fits: bool | None = None
         self._rest = b""
@@ -141,6 +144,7 @@ class NodeLines:
             self._keep(line)
             return None
         self.started = True
+        self.log.append(line.decode("ascii")[:_NOISE_WIDTH])
         if isinstance(record, End):
             self.trailer_fits = (record.lines, record.bytes, record.sha256) == (
                 self._lines,
@@ -157,6 +161,7 @@ class NodeLines:
         text = clean(line[: 4 * _NOISE_WIDTH].decode("utf-8", "replace"), _NOISE_WIDTH)
         if text.strip():
             self.noise.append(text)
+            self.log.append(text)
 
 
 def clean(text: str, limit: int = _MAX_TEXT) -> str:
