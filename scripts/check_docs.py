@@ -45,7 +45,7 @@ def main() -> int:
     missing = options() - set(_OPTION.findall(usage))
     problems += [f"docs/usage.md does not name {option}" for option in sorted(missing)]
     stored = json.loads((ROOT / "docs" / "summary.schema.json").read_text(encoding="utf-8"))
-    if stored != summary_schema():
+    if stored != json.loads(json.dumps(summary_schema())):
         problems.append("docs/summary.schema.json is stale: run scripts/write_schema.py")
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     return len(problems)
