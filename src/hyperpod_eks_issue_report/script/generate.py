@@ -42,7 +42,7 @@ def user_tasks(commands: Sequence[str], timeout: int = 60) -> tuple[Task, ...]:
     """The user's commands as tasks: `command_NN_<name>`, numbered from 01.
 
     Raises:
-        UsageError: an empty command, or one with a NUL character.
+        UsageError: an empty command, or one that no command line can carry.
     """
     return tuple(_user_task(i, text, timeout) for i, text in enumerate(commands, start=1))
 
@@ -52,14 +52,26 @@ def _user_task(index: int, text: str, timeout: int) -> Task:
         raise UsageError(
             f"Command {index} is empty.", hint="Give --command a bash command, such as 'uptime'."
         )
-    if "\0" in text:
-        raise UsageError(
-            f"Command {index} holds a NUL character, which no command line can carry.",
-            hint="Remove it, or write it as an escape inside the command.",
-        )
+    _check(text, f"Command {index}")
     name = _UNSAFE.sub("_", text.strip())[:_NAME_LENGTH].strip("_.-") or "command"
     identity = f"command_{index:02d}_{name}"
     return Task(id=identity, command=text, file=f"{identity}.txt", timeout=timeout, title=text)
+
+
+def _check(text: str, what: str) -> None:
+    """Refuse what cannot reach a node's bash unchanged."""
+    if "\0" in text:
+        raise UsageError(
+            f"{what} holds a NUL character, which no command line can carry.",
+            hint="Remove it, or write it as an escape inside the command.",
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{what} is not valid UTF-8 at character {error.start + 1}.",
+            hint="Write other bytes as escapes, such as $'\\xff', inside the command.",
+        ) from error
 
 
 def generate_script(plan: Plan, before_pack: str = "") -> str:
@@ -69,10 +81,14 @@ def generate_script(plan: Plan, before_pack: str = "") -> str:
         before_pack: bash text of your own, run by a process of its own in the collected tree
             before it is packed; what it prints goes to `before_pack.txt`, and files that it makes
             there go into the tarball.
+
+    Raises:
+        UsageError: `before_pack` is text that no command line can carry.
     """
     calls = [_call(t.id, t.file, t.timeout, t.command) for t in plan.tasks]
     if before_pack.strip():
-        own = shlex.join(["bash", "-c", before_pack])
+        _check(before_pack, "before_pack")
+        own = shlex.join(["bash", "-c", "--", before_pack])
         calls.append(f'(cd -- "$HPIR_TREE" && {own} >before_pack.txt 2>&1 </dev/null)')
     parts = [_part(name) for name in ("wire.sh", "transfer.sh", "runtime.sh")]
     return "\n".join(["#!/bin/bash", *parts, *calls, "hpir_close", ""])

@@ -123,9 +123,9 @@ class NodeLines:
         """The records that `data` completes."""
         *lines, rest = (self._rest + data).split(b"\n")
         records = [r for line in lines if (r := self._line(line)) is not None]
-        # A line without end is held only so far; what follows of it is dropped.
-        self._cut = self._cut or len(rest) > MAX_LINE
-        self._rest = rest[:MAX_LINE]
+        # A line without end is held only so far, with room for its \r; the rest of it is dropped.
+        self._cut = self._cut or len(rest) > MAX_LINE + 1
+        self._rest = rest[: MAX_LINE + 1]
         return records
 
     def note(self, data: bytes) -> None:

@@ -1,0 +1,1 @@
+"""What runs on a node, run for real, and the reader of what it tells."""
