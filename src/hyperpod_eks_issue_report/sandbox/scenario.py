@@ -303,3 +303,10 @@ def _convert(raw: object, kind: type[_T], source: str) -> _T:
             f"{source}: {str(error).replace('`$.', '`')}",
             hint=f"Fields at the top here: {known}. docs/sandbox.md describes all of them.",
         ) from error
+
+
+def scenario_path(name: str) -> Path:
+    """A file of the user, or one of the scenarios that come along (`demo`)."""
+    packaged = Path(__file__).parent / "scenarios" / f"{name}.yaml"
+    path = Path(name)
+    return packaged if not path.exists() and packaged.exists() else path
