@@ -17,6 +17,7 @@ PROGRAM = "hyperpod-eks-issue-report"
 COMMANDS = {
     "collect": ("collect", "Collect a report from every node (the default command)."),
     "nodes": ("nodes", "List the cluster's nodes."),
+    "sandbox": ("sandbox", "Run a simulated cluster on this machine."),
 }
 
 
